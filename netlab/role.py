@@ -3,6 +3,9 @@
 A line is stamped when it is printed, and not when the supervisor reads it: `@NS ` before the text, CLOCK_MONOTONIC in
 nanoseconds. The supervisor removes the stamp. So a line that a role prints before it sends a packet comes before the
 kernel's line on that packet. `netlab run` does the same. In a role that somebody starts by hand, lines have no stamp.
+
+A line may end with a record: what it says, as data. Then the stamp is `@NS=SIZE `, with the record's size in bytes. Who
+reads the line as text never sees the record.
 """
 
 import json
@@ -19,12 +22,18 @@ DIGEST_BYTES = 8
 SHOWN = 64  # bytes of data that are printed
 
 
-def say(line: str) -> None:
-    """Print a line at once, with one write, so that threads never mix lines; go on if nobody reads it."""
-    stamp = f"@{time.monotonic_ns()} " if os.environ.get(STAMPED) else ""
+def say(line: str, event: str = "", /, **values: float | str) -> None:
+    """Print a line at once, with one write, so that threads never mix lines; go on if nobody reads it.
+
+    `event` and its values are what the line says, as data, for netlab: docs/roles.md lists the events.
+    """
+    if os.environ.get(STAMPED):
+        record = json.dumps({"event": event, "values": values}) if event else ""
+        size = f"={len(record)}" if record else ""
+        line = f"@{time.monotonic_ns()}{size} {line}{record}"
     with suppress(OSError):
         if sys.stdout:
-            os.write(sys.stdout.fileno(), f"{stamp}{line}\n".encode())
+            os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 def ready() -> None:
@@ -39,7 +48,12 @@ def decimal(seconds: float) -> str:
 
 def shown(data: bytes) -> str:
     """Return data as a JSON string, its beginning if it is long."""
-    return json.dumps(data[:SHOWN].decode("latin-1")) + ("..." if len(data) > SHOWN else "")
+    return json.dumps(beginning(data)) + ("..." if len(data) > SHOWN else "")
+
+
+def beginning(data: bytes) -> str:
+    """Return as much of data as `shown` shows, a character for each byte."""
+    return data[:SHOWN].decode("latin-1")
 
 
 def mapped(host: str) -> bytes:

@@ -108,16 +108,19 @@ def main() -> int:
             if not chosen.distinct:
                 taken.clear()
             data = text.encode().ljust(chosen.payload)
-            say(f"request #{number + 1} to {where}: {json.dumps(text)} ({count(len(data), 'byte')})")
+            line = f"request #{number + 1} to {where}: {json.dumps(text)} ({count(len(data), 'byte')})"
+            say(line, "Asked", number=number + 1, target=where, data=text, bytes=len(data))
             if problem := send(connected, data):
-                say(f"request #{number + 1} not sent: {problem}")
+                say(f"request #{number + 1} not sent: {problem}", "NotAsked", number=number + 1, why=problem)
                 failed += 1
             else:
                 sent += 1
     except KeyboardInterrupt:
         pass
     failures = f", {failed} could not be sent" if failed else ""
-    say(f"sent {count(sent, 'request')} in {time.monotonic() - begun:.3f} s{failures}")
+    seconds = round(time.monotonic() - begun, 3)
+    event = "" if failed else "AskedAll"
+    say(f"sent {count(sent, 'request')} in {seconds:.3f} s{failures}", event, requests=sent, seconds=seconds)
     return 1 if failed else 130 if sent < chosen.count + chosen.late else 0
 
 

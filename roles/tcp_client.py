@@ -26,7 +26,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 from netlab import options
-from netlab.role import count, decimal, place, ready, say, shown
+from netlab.role import beginning, count, decimal, place, ready, say, shown
 
 CAPABILITIES = ["NET_ADMIN"]  # to repair a connection (TCP_REPAIR)
 OPTIONS: options.Options = {
@@ -105,7 +105,8 @@ def connect(family: int, address: tuple[str, int], isn: int | None) -> socket.so
         except TimeoutError:
             number = (freeze(connection)[0] - 1) % NUMBERS
             connection.close()
-            say(f"attempt {attempt}: the SYN with sequence number {number} is not answered; trying another number")
+            line = f"attempt {attempt}: the SYN with sequence number {number} is not answered; trying another number"
+            say(line, "Unanswered", attempt=attempt, seq=number)
         else:
             return connection
     complain(f"cannot connect to {place(address)}: none of {ATTEMPTS} SYNs was answered")
@@ -169,7 +170,7 @@ class Frozen:
                 say(f"FIN: seq {hole} is not answered; now in a segment that begins with seq {(hole - 1) % NUMBERS}")
                 self.send(hole - 1, FIN | ACK, b"\0")
             else:
-                say(f"FIN: seq {hole}, the first that the server has not got")
+                say(f"FIN: seq {hole}, the first that the server has not got", "Fin", seq=hole)
                 self.send(hole, FIN | ACK)
             if self.listen(min(time.monotonic() + FIN_S, end)):
                 break
@@ -178,7 +179,7 @@ class Frozen:
         if not self.reset:
             self.send(self.acknowledged, ACK if closed else RST | ACK)
         if closed:
-            say("closed: the server has acknowledged the FIN, and sent its own")
+            say("closed: the server has acknowledged the FIN, and sent its own", "Closed")
         elif self.reset:
             say("the server has reset the connection")
         else:
@@ -201,18 +202,22 @@ def send_segments(chosen: SimpleNamespace, family: int, address: tuple[str, int]
     except PermissionError:
         complain("sending segments needs the rights to raw sockets (CAP_NET_RAW) and TCP_REPAIR (CAP_NET_ADMIN)")
     isn = (frozen.next - 1) % NUMBERS
-    say(f"connected to {place(frozen.theirs)} from {place(frozen.ours)}: initial sequence number {isn}")
+    server, client = place(frozen.theirs), place(frozen.ours)
+    line = f"connected to {server} from {client}: initial sequence number {isn}"
+    say(line, "Connected", server=server, client=client, isn=isn)
     begun, sent, stopped = time.monotonic(), 0, False
     try:
         for data in paced(chosen, begun, frozen.listen):
-            at = decimal(round(time.monotonic() - begun, 3))
-            say(f"byte #{sent + 1} {shown(data)}: seq {frozen.next}, at {at} s")
+            at = round(time.monotonic() - begun, 3)
+            line = f"byte #{sent + 1} {shown(data)}: seq {frozen.next}, at {decimal(at)} s"
+            say(line, "Byte", number=sent + 1, data=beginning(data), seq=frozen.next, seconds=at)
             frozen.send(frozen.next, PSH | ACK, data)
             frozen.next = (frozen.next + 1) % NUMBERS
             sent += 1
     except KeyboardInterrupt:
         stopped = True
-    say(f"sent {count(sent, 'byte')} in {time.monotonic() - begun:.3f} s")
+    seconds = round(time.monotonic() - begun, 3)
+    say(f"sent {count(sent, 'byte')} in {seconds:.3f} s", "SentBytes", bytes=sent, seconds=seconds)
     if frozen.ended:
         say("the server has ended the connection")
     closed = frozen.close(chosen.patience)

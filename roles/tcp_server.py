@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netlab import options
-from netlab.role import count, place, ready, say, shown
+from netlab.role import beginning, count, place, ready, say, shown
 
 STAYS = True  # until it is told to end
 CAPABILITIES = ["NET_ADMIN"]  # to see segments that the kernel drops
@@ -157,10 +157,9 @@ class Connection:
         self.delivered += len(data)
         self.beginning = (self.beginning + data)[:KEPT]
         if not data:
-            say(
-                f"end of file on #{self.number}: TCP delivered {count(self.delivered, 'byte')} in order: "
-                f"{shown(self.beginning)}"
-            )
+            name, text = f"#{self.number}", shown(self.beginning)
+            line = f"end of file on {name}: TCP delivered {count(self.delivered, 'byte')} in order: {text}"
+            say(line, "EndOfFile", connection=name, bytes=self.delivered, data=beginning(self.beginning))
         return bool(data)
 
 
@@ -213,7 +212,8 @@ class Server:
                 self.accepted += 1
                 self.connections[client] = Connection(self.accepted, client, accepted)
                 self.selector.register(accepted, selectors.EVENT_READ, self.connections[client])
-                say(f"connection #{self.accepted} from {place(client)}")
+                name, where = f"#{self.accepted}", place(client)
+                say(f"connection {name} from {where}", "Accepted", connection=name, client=where)
 
     def show(self, tap: socket.socket) -> None:
         """Print the segments that wait."""
@@ -226,9 +226,11 @@ class Server:
             connection = self.connections.get(segment.client)
             where = f"#{connection.number}" if connection else "none"
             self.seen += 1
-            say(f"segment on {where}: seq {segment.seq}, {shown(segment.data)} ({count(len(segment.data), 'byte')})")
+            size = len(segment.data)
+            line = f"segment on {where}: seq {segment.seq}, {shown(segment.data)} ({count(size, 'byte')})"
+            say(line, "Arrived", connection=where, seq=segment.seq, data=beginning(segment.data), bytes=size)
         if missed := self.tap.missed():
-            say(f"{count(missed, 'segment')} not seen: too many at once")
+            say(f"{count(missed, 'segment')} not seen: too many at once", "Lost", amount=missed)
 
     def read(self, connection: Connection) -> None:
         """Read from a connection; what came on it before its end has been shown."""

@@ -27,7 +27,7 @@ from collections import deque
 from typing import Any
 
 from netlab import options
-from netlab.role import count, decimal, digest, mapped, place, ready, say, shown
+from netlab.role import beginning, count, decimal, digest, mapped, place, ready, say, shown
 
 STAYS = True  # until it is told to end
 OPTIONS: options.Options = {
@@ -107,17 +107,15 @@ class Worker:
                 continue
             time.sleep(seconds)
             slept_s += seconds
-            said = f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far"
-            self.finish(said, seconds, known_as)
+            self.finish(number, thread, seconds, slept_s, known_as)
 
     def take(self, thread: int) -> tuple[int, float, bytes]:
         """Wait for a request, and answer markers before it; return its number, how long to sleep, and its digest."""
         data, sender = self.socket.recvfrom(65535)
         while self.heard(data):
             data, sender = self.socket.recvfrom(65535)
-        about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({count(len(data), 'byte')})"
         known_as = digest(mapped(sender[0]), sender[1], data)
-        return *self.begin(about, data, thread, known_as), known_as
+        return *self.begin(place(sender), data, thread, known_as), known_as
 
     def heard(self, data: bytes) -> bool:
         """Return whether this is a marker, and answer it with a report; only the balancer knows our incarnation."""
@@ -131,29 +129,36 @@ class Worker:
             self.tell()
         return True
 
-    def begin(self, about: str, data: bytes, thread: int, known_as: bytes) -> tuple[int, float]:
+    def begin(self, client: str, data: bytes, thread: int, known_as: bytes) -> tuple[int, float]:
         """Print a request; return its number, and for how long to sleep."""
+        text = data.rstrip(b" ")
+        about = f"from {client}: {shown(text)} ({count(len(data), 'byte')})"
+        values: dict[str, float | str] = {"client": client, "data": beginning(text), "bytes": len(data)}
+        verdict: dict[str, float | str]
         try:
             seconds = seconds_in(data)
-            verdict = f"sleeps {decimal(seconds)} s"
+            does, event, verdict = f"sleeps {decimal(seconds)} s", "Received", {"seconds": round(seconds, 6)}
         except ValueError as error:
             seconds = 0.0
-            verdict = f"refuses: {error}"
+            does, event, verdict = f"refuses: {error}", "Refused", {"why": str(error)}
         with self.lock:
             self.received += 1
             self.in_hand.append(known_as)
-            say(f"received #{self.received} {about}, thread {thread} {verdict}")
+            line = f"received #{self.received} {about}, thread {thread} {does}"
+            say(line, event, number=self.received, thread=thread, **values, **verdict)
             return self.received, seconds
 
-    def finish(self, about: str, seconds: float, known_as: bytes) -> None:
-        """Print the time slept so far, and tell the balancer that a thread is free."""
+    def finish(self, number: int, thread: int, seconds: float, slept_s: float, known_as: bytes) -> None:
+        """Print the time slept so far, by this thread and by all, and tell the balancer that a thread is free."""
+        about = f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far"
+        values = {"number": number, "thread": thread, "seconds": round(seconds, 6), "thread_total": round(slept_s, 6)}
         with self.lock:
             self.completed += 1
             self.in_hand.remove(known_as)
             self.done.append(known_as)
             self.slept_s += seconds
             total = decimal(self.slept_s)
-            say(f"finished {about}; all threads {total} s so far")
+            say(f"finished {about}; all threads {total} s so far", "Finished", **values, total=round(self.slept_s, 6))
             self.send(total.encode(), self.balancer, "completion")  # the balancer does not read it
             self.tell()
 

@@ -29,7 +29,7 @@ def tables() -> dict[str, list[str]]:
     return {
         "keys": ["| key | what it says |", "|---|---|", *keys],
         "types": ["| type | a value is |", "|---|---|", *types],
-        "lines": ["| printed by | line | what it says |", "|---|---|---|", *_lines()],
+        "lines": ["| printed by | line | event | what it says |", "|---|---|---|---|", *_lines()],
     }
 
 
@@ -39,7 +39,7 @@ def _lines() -> Iterator[str]:
         names = iter([*event._fields, *"…………"])
         shown = re.sub(r"\{[NFSAWT]\}", lambda _: "{" + next(names) + "}", wording)  # noqa: B023
         shown = shown.replace("s?", "s").replace("{…}", "…")
-        yield f"| {STREAMS[stream]} | `{shown}` | {meaning} |"
+        yield f"| {STREAMS[stream]} | `{shown}` | `{event.__name__}` | {meaning} |"
 
 
 def made(page: str) -> str:

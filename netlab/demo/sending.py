@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 
+from netlab.demo.events import Asked, AskedAll, NotAsked
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
@@ -86,13 +87,16 @@ class Sender:
                 if self._stops.wait(max(begun + cue.at_s - time.monotonic(), 0.0)):
                     return
                 said = f"request #{number} to {where}: {json.dumps(cue.data)} ({count(len(cue.data), 'byte')})"
-                self._tell(said)
+                self._tell(said, Asked(number, where, cue.data, len(cue.data)))
                 try:
                     sending.sendto(cue.data.encode(), self._target)
                     self.sent += 1
                 except OSError as error:
-                    self._tell(f"request #{number} not sent: {error.strerror}")
-        self._tell(f"sent {count(self.sent, 'request')} in {time.monotonic() - begun:.3f} s")
+                    why = str(error.strerror)
+                    self._tell(f"request #{number} not sent: {why}", NotAsked(number, why))
+        seconds = round(time.monotonic() - begun, 3)
+        self._tell(f"sent {count(self.sent, 'request')} in {seconds:.3f} s", AskedAll(self.sent, seconds))
 
-    def _tell(self, text: str) -> None:
-        self._lines.append(LogLine(time.monotonic_ns(), self._node, "out", text))
+    def _tell(self, text: str, event: Asked | NotAsked | AskedAll) -> None:
+        record = json.dumps({"event": type(event).__name__, "values": event._asdict()})
+        self._lines.append(LogLine(time.monotonic_ns(), self._node, "out", text, data=record))

@@ -1,11 +1,13 @@
-"""Reads lines of logs and trace as events: the one place that knows the wording of roles and programs.
+"""Makes events of lines of logs and trace: of a line's record, if it has one, and else by its wording.
 
-A line in no known form is no event. It stays in the timeline as it was printed.
+netlab's own roles and its supervisor give records. Programs print text only, and so do roles of others. A line in no
+known form is no event. It stays in the timeline as it was printed.
 """
 
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from netlab.demo.events import (
@@ -48,6 +50,8 @@ _PLACES = {
     "W": r"(\S+)",
     "T": r"(.*)",
 }
+
+_MOST = 10**20
 
 
 def _string(quoted: str) -> str:
@@ -95,25 +99,62 @@ WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
 class _Form(NamedTuple):
     stream: str
     pattern: re.Pattern[str]
-    readers: tuple[Callable[[str], Any], ...]
+    kinds: tuple[str, ...]
     event: type[Event]
 
 
 def _form(stream: str, wording: str, event: type[Event]) -> _Form:
     kinds = re.findall(r"\{([NFSAWT])\}", wording)
     pattern = re.sub(r"\\\{([NFSAWT])\\\}", lambda found: _PLACES[found[1]], re.escape(wording)).replace(r"s\?", "s?")
-    return _Form(stream, re.compile(pattern), tuple(_READERS[kind] for kind in kinds), event)
+    return _Form(stream, re.compile(pattern), tuple(kinds), event)
 
 
 _FORMS = [_form(*wording) for wording in WORDINGS]
+_BY_NAME = {(form.stream, form.event.__name__): form for form in _FORMS}
 
 
 def parse(line: LogLine) -> Event | None:
-    """Return the event of a line, None if it is none."""
+    """Return the event of a line, None if it is none; its text is read only if no record says what it says."""
+    if line.data:
+        with suppress(ValueError, RecursionError):  # a role may have written what is no JSON
+            event = of_record(line.stream, json.loads(line.data))
+            if event is not None:
+                return event
+    return _of_text(line)
+
+
+def of_record(stream: str, record: Any) -> Event | None:
+    """Return the event of a record as roles give it and a saved play has it, or as the supervisor does; else None.
+
+    A role's values are taken only if they could stand in the line.
+    """
+    match record:
+        case {"event": str(name), "values": dict(values)} if form := _BY_NAME.get((stream, name)):
+            fields = form.event._fields
+            if values.keys() == set(fields) and all(map(_fits, form.kinds, map(values.get, fields))):
+                event: Event = form.event(**values)
+                return event
+        case {"kind": "exited", "exit": int(code)} if stream == "note":
+            return Exited(code)
+        case {"count": int(amount)} if stream in ("note", "lost"):
+            return Lost(amount)
+    return None
+
+
+def _fits(kind: str, value: Any) -> bool:
+    """Say whether a value can be at a place of a wording."""
+    if kind in "NF":
+        types = (int,) if kind == "N" else (int, float)
+        return type(value) in types and 0 <= value < _MOST
+    is_text = isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    return is_text and (kind == "S" or (value.isprintable() and bool(re.fullmatch(_PLACES[kind], value))))
+
+
+def _of_text(line: LogLine) -> Event | None:
     for form in _FORMS:
         if form.stream == line.stream and (found := form.pattern.fullmatch(line.text)):
             try:
-                values = [read(text) for read, text in zip(form.readers, found.groups(), strict=True)]
+                values = [_READERS[kind](text) for kind, text in zip(form.kinds, found.groups(), strict=True)]
             except ValueError:  # no string of JSON
                 continue
             event: Event = form.event(*values[: len(form.event._fields)])

@@ -29,7 +29,7 @@ _TAIL = 1 << 16
 _LAST_LINES = 10
 _FOLLOW_INTERVAL_S = 0.05
 _SETTLE_NS = 30_000_000  # a line is in its file this long after its stamp, unless the machine is overloaded
-_NOTE = 100  # bytes kept free for the note on lost lines
+_NOTE = 120  # bytes kept free for the note on lost lines
 STARTED = "started as process "  # a note: a run begins here
 SETUP = "setup: "  # a note: a command of the node's setup begins here
 _PAGE = 4096  # what a file takes at least, and by which it grows
@@ -60,7 +60,8 @@ class Writer:
     def write(self, ns: int, entries: bytes) -> None:
         """Append whole entries; `ns` is the time of the newest."""
         for part in _parts(entries, self.limit - _NOTE):
-            note = entry(ns, "note", f"{count(self.lost, 'line')} lost here: no room for the log") if self.lost else b""
+            text, record = f"{count(self.lost, 'line')} lost here: no room for the log", {"count": self.lost}
+            note = entry(ns, "note", text, record) if self.lost else b""
             if len(note + part) <= self.limit and self._append(note + part):
                 self.lost = 0
             else:

@@ -107,4 +107,4 @@ def moment_of(event: Event) -> Moment | None:
             return Rated(event.ns, f"{event.node}:{fields['interface']}", Rate(*(fields[name] for name in names)))
         case "link":
             return Linked(event.ns, f"{event.node}:{fields['interface']}", fields["state"])
-    return saved.told(event.ns, event.source, event.stream, event.text, _LIVES.get(event.kind, ""))
+    return saved.told(event.ns, event.source, event.stream, event.text, _LIVES.get(event.kind, ""), event.data)

@@ -53,11 +53,13 @@ def read(path: str) -> Saved:
     return Saved(os.path.basename(os.path.abspath(path)), record, tuple(moments), offset)
 
 
-def told(ns: int, source: str, stream: str, text: str, life: str = "") -> Told:
-    """Return a line as a moment, with its event if it has a wording of a demo's."""
-    line = LogLine(ns, source, stream, text)
+def told(ns: int, source: str, stream: str, text: str, life: str = "", record: Any = None) -> Told:
+    """Return a line as a moment, with its event: of its record, or else of its wording, if it is one of a demo's."""
+    event = wordings.of_record(stream, record)
+    if event is None:
+        event = wordings.parse(LogLine(ns, source, stream, text))
     life = life or (_LIVES.get(text.partition(" ")[0], "") if stream == "note" else "")
-    return Told(ns, source, node_of(source), stream, text, wordings.parse(line), life)
+    return Told(ns, source, node_of(source), stream, text, event, life)
 
 
 def counted(ns: int, stats: Mapping[str, Any]) -> Counted:
@@ -131,4 +133,5 @@ def _line(data: Mapping[str, Any]) -> tuple[Told, int]:
         raise ValueError("it says not what it is of")
     if kind in ("started", "ready", "exited", "failed", "paused", "resumed", "restarting", "followed"):
         return told(ns, source, "note", str(data["text"]), _LIVES.get(kind, "")), int(data["time_ns"])
-    return told(ns, source, stream, str(data["text"])), int(data["time_ns"])
+    record = data if "values" in data else data.get("data")  # of a saved play, or of timeline and events
+    return told(ns, source, stream, str(data["text"]), record=record), int(data["time_ns"])

@@ -13,6 +13,8 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
+from netlab.demo import wordings
+from netlab.supervise.logs import LogLine
 from netlab.testing.waiting import IS_SLOW, PATIENCE_S
 from tests.bpf import sources
 from tests.lab.lab import LAB, ROOT, netlab
@@ -30,8 +32,11 @@ PARTB = {"partb-low": ("--set=nodes.client.args.count=12", "--set=nodes.client.a
 
 
 def played(demo: str, *options: str, code: int = 0) -> dict[str, Any]:
-    """Play a demo, and return what it says as data."""
+    """Play a demo, and return what it says as data: what a line says in words is the same."""
     found: dict[str, Any] = json.loads(netlab("demo", demo, *options, "--format", "json", code=code).stdout)
+    for line in found["timeline"]:
+        said = wordings.parse(LogLine(line["monotonic_ns"], line["source"], line["stream"], line["text"]))
+        assert said is None or (type(said).__name__, said._asdict()) == (line["event"], line["values"]), line
     return found
 
 
@@ -85,6 +90,20 @@ def test_part_a_holds_by_the_letter_of_the_exercise() -> None:
 
     assert found["holds"], found["claims"]
     assert [line["values"]["seq"] for line in found["timeline"] if line["event"] == "Unanswered"] == [100]
+
+
+def test_the_words_of_a_role_that_gives_data_are_for_people(tmp_path: Path) -> None:
+    """What is judged is what it says as data."""
+    client = Path(ROOT, "roles", "tcp_client.py").read_text()
+    assert 'f"byte #' in client
+    (tmp_path / "tcp_client.py").write_text(client.replace('f"byte #', 'f"octet #'))
+    changed = f"--set=nodes.client.role={tmp_path}/tcp_client.py"
+    found = played("parta", changed, "--set=nodes.client.args.delay=0.01")
+
+    assert found["holds"], found["claims"]
+    sent = [line["text"][:7] for line in found["timeline"] if line["event"] == "Byte"]
+    assert sent == ["octet #"] * len(sent)
+    assert sent
 
 
 def test_the_timeline_is_in_the_order_of_time() -> None:

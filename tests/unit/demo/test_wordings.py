@@ -1,9 +1,11 @@
 """Lines as events: whatever is printed, a line is an event or it is none."""
 
+import json
+
 import pytest
 
 from netlab.demo import parta
-from netlab.demo.events import Asked, Connected
+from netlab.demo.events import Arrived, Asked, Closed, Connected, Exited, Fin, Lost
 from netlab.demo.wordings import parse
 from netlab.supervise.logs import LogLine
 from tests.unit.demo.test_parta import recorded
@@ -39,3 +41,44 @@ def test_a_line_that_cannot_be_read_is_no_event(text: str) -> None:
 
     assert told(text) is None
     assert parta.claims(recorded(lambda lines: [line, *lines]))[:-1] == parta.claims(recorded())[:-1]
+
+
+def recorded_as(record: object, text: str = "FIN by data", stream: str = "out") -> object:
+    return parse(LogLine(1, "client", stream, text, data=json.dumps(record)))
+
+
+def test_a_record_says_what_the_text_need_not() -> None:
+    values = {"seq": 7, "bytes": 1, "connection": "#1", "data": "a\\"}
+
+    assert Arrived("#1", 7, "a\\", 1) == recorded_as({"event": "Arrived", "values": values}, "any text")
+    assert Closed() == recorded_as({"event": "Closed", "values": {}}, "any text")
+    assert Exited(3) == recorded_as({"kind": "exited", "exit": 3, "pid": 1}, "any text", "note")
+    assert Lost(4) == recorded_as({"count": 4}, "any text", "lost")
+    assert Lost(5) == recorded_as({"count": 5}, "any text", "note")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        [1],
+        {"event": ["Fin"], "values": {"seq": 1}},
+        {"event": "Fin", "values": {"seq": "1"}},
+        {"event": "Fin", "values": {"seq": True}},
+        {"event": "Fin", "values": {"seq": -1}},
+        {"event": "Fin", "values": {"seq": 10**30}},
+        {"event": "Fin", "values": {"seq": 1, "more": 1}},
+        {"event": "Fin", "values": {}},
+        {"event": "Queue", "values": {"number": 1, "depth": 1}},
+        {"event": "SentBytes", "values": {"bytes": 1, "seconds": float("nan")}},
+        {"event": "Asked", "values": {"number": 1, "target": "a:1", "data": "\ud800", "bytes": 3}},
+        {"event": "Accepted", "values": {"connection": "a b", "client": "\x1b"}},
+        {"event": "Connected", "values": {"server": "a", "client": "no port", "isn": 1}},
+        {"kind": "exited", "exit": 3},
+        {"count": 3},
+    ],
+    ids=str,
+)
+def test_a_record_that_could_not_stand_in_a_line_is_none(record: object) -> None:
+    """A role can write any; the kernel's events are the kernel's, and netlab's are netlab's."""
+    assert recorded_as(record) is None
+    assert Fin(5) == recorded_as(record, "FIN: seq 5, the first that the server has not got")

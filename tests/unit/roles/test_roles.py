@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 import pytest
 
-from netlab.role import STAMPED, ready
+from netlab.role import STAMPED, ready, say
 from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
 
@@ -516,3 +516,16 @@ def test_ready_is_said_to_who_waits_for_it(monkeypatch: pytest.MonkeyPatch, capf
 
     assert "ready" == alone
     assert re.fullmatch(r"@\d+ READY", supervised)
+
+
+def test_what_a_line_says_is_behind_it_as_data(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The supervisor gets both, with the size of the second; a person reads the line."""
+    say("FIN: seq 5", "Fin", seq=5)
+    monkeypatch.setenv(STAMPED, "1")
+    say("FIN: seq 5", "Fin", seq=5)
+    alone, supervised = capfd.readouterr().out.splitlines()
+
+    assert "FIN: seq 5" == alone
+    assert re.fullmatch(r'@\d+=38 FIN: seq 5\{"event": "Fin", "values": \{"seq": 5\}\}', supervised)

@@ -182,7 +182,7 @@ def test_lines_that_find_no_room_are_counted_and_never_torn(tmp_path: object) ->
     full.write(3, b"3 out c\n")
 
     with open(full.path, "rb") as file:
-        assert file.read() == b"3 note 2 lines lost here: no room for the log\n3 out c\n"
+        assert file.read() == b'3 note=12 2 lines lost here: no room for the log{"count": 2}\n3 out c\n'
     assert full.lost == 0
 
 
