@@ -20,7 +20,7 @@ from netlab.paths import process_key
 from netlab.record import named
 from netlab.runtime.base import home_of
 from netlab.supervise import schema, talk
-from netlab.supervise.pipe import Pipe, Printed
+from netlab.supervise.pipe import Pipe, Printed, told
 
 _READ_BYTES = 1 << 15
 _PIECE = 1 << 12  # bytes of a line that go into the log at once
@@ -94,11 +94,14 @@ class Log:
 
 def _pieces(line: Printed) -> Iterator[Printed]:
     """Yield a line in parts that fit into a request: each but the last goes on in the next."""
-    text = line.text
+    stream, text = line.stream, line.text
+    if len(text) > _PIECE and "=" in stream:  # a record is of one line
+        kept, text = told(stream.encode(), text)
+        stream = kept.decode()
     while len(text) > _PIECE:
-        yield Printed(line.ns, line.stream.rstrip("+") + "+", text[:_PIECE])
+        yield Printed(line.ns, stream.rstrip("+") + "+", text[:_PIECE])
         text = text[_PIECE:]
-    yield line._replace(text=text)
+    yield Printed(line.ns, stream, text)
 
 
 class Reader(threading.Thread):
@@ -151,7 +154,10 @@ class Reader(threading.Thread):
                 self._is_ready = True
                 lines[at] = Printed(lines[at].ns, "note", b"ready")
         self._log.write(lines)
-        whole = b"".join(line.text + (b"" if line.stream.endswith("+") else b"\n") for line in lines)
+        texts = [told(line.stream.encode(), line.text)[1] for line in lines]
+        whole = b"".join(
+            text + (b"" if line.stream.endswith("+") else b"\n") for text, line in zip(texts, lines, strict=True)
+        )
         _write(_SHOWN_ON[stream], whole if pipe.stamped else data)
 
 

@@ -1,6 +1,7 @@
 """What `netlab run` hands to the supervisor: lines in requests that are not too long."""
 
 import json
+import time
 from typing import Any, Self
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from netlab.cli import foreground
 from netlab.errors import NetlabError
 from netlab.supervise import schema, talk
-from netlab.supervise.pipe import Printed
+from netlab.supervise.pipe import Pipe, Printed
 
 
 class Supervisor:
@@ -61,6 +62,24 @@ def test_long_lines_and_many_fit_into_requests_and_nothing_is_lost(supervisor: S
         if ns == 2 and len(together[-1].text) < 9000:
             goes_on = True
     assert together == lines
+
+
+def test_what_a_role_says_as_data_is_logged_and_not_shown(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a line is too long for one request: then it has no data."""
+    shown: list[bytes] = []
+    monkeypatch.setattr(foreground, "_write", lambda fd, data: shown.append(data))
+    pipe, now = Pipe(b"out", stamped=True), time.monotonic_ns()
+    reader = foreground.Reader({}, foreground.Log("/x", "a"))
+    reader._take(pipe, b"@%d=2 asked{}\n@%d plain\n" % (now, now))
+    reader._take(pipe, b"@%d=2 %s{}\n" % (now, b"x" * 20_000))
+    written = [(stream, text) for asked in supervisor.asked for _, stream, text in asked["lines"]]
+
+    assert b"asked\nplain\n" + b"x" * 20_000 + b"\n" == b"".join(shown)
+    assert [("out=2", "asked{}"), ("out", "plain")] == written[:2]
+    assert {"out+", "out"} == {stream for stream, _ in written[2:]}
+    assert "x" * 20_000 == "".join(text for _, text in written[2:])
 
 
 def test_without_a_supervisor_it_is_said_once(supervisor: Supervisor, capsys: pytest.CaptureFixture[str]) -> None:
