@@ -7,12 +7,12 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
 from netlab.kernel import cgroups
-from netlab.kernel.pids import environment, is_ours, parent
+from netlab.kernel.pids import environment, is_alive, is_ours, parent, start_ticks
 from netlab.named_tuple import NamedTuple
 
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
@@ -92,6 +92,7 @@ def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
     ours = lineage()
     begun = time.monotonic()
     asked: dict[int, str] = {}
+    killed: dict[int, int] = {}
     sent: set[tuple[int, int]] = set()
     ended, fewest = begun, 1 << 32
     while (found := whose.processes(host) - ours) and time.monotonic() < ended + deadline_s:
@@ -100,12 +101,25 @@ def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
         number = _demand(time.monotonic() - begun)
         for pid in found:
             asked.setdefault(pid, _name(pid))
+            if number == signal.SIGKILL:
+                killed.setdefault(pid, start_ticks(pid))
             if (pid, number) not in sent or number == signal.SIGKILL:
                 sent.add((pid, number))
                 _send_inside(pid, number, partial(whose.has, pid, host))
         _wait(list(found)[:_BATCH], _LOOK_AGAIN_S)
+    _have_gone(killed, deadline_s)
     spared = [_name(pid) for pid in whose.processes(host) & ours]
     return Stopped([name for pid, name in asked.items() if pid not in found], spared, [asked[pid] for pid in found])
+
+
+def _have_gone(killed: Mapping[int, int], deadline_s: float) -> None:
+    """Wait until these processes, given with the times of their starts, have ended.
+
+    The first process of a PID namespace has no namespaces any more while it waits for the others in its own to end.
+    """
+    until = time.monotonic() + deadline_s
+    while (there := [pid for pid, ticks in killed.items() if is_alive(pid, ticks)]) and time.monotonic() < until:
+        _wait(there[:_BATCH], _LOOK_AGAIN_S)
 
 
 def _demand(age_s: float) -> int:

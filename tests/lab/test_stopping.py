@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +157,32 @@ def test_who_calls_from_inside_is_spared_and_named(namespace: Namespace) -> None
     assert ended == "1"
     assert f"{me} (" in names
     assert f"{int(caller)} (sh)" in names
+
+
+def test_the_first_process_of_a_room_is_waited_for(namespace: Namespace) -> None:
+    """It has no namespaces any more while it waits for the last of its own, here for one that is buried late."""
+    outer = namespace.run("unshare", "--pid", "--fork", "sh", "-c", "trap '' TERM HUP; while :; do sleep 0.1; done")
+    children = f"/proc/{outer.pid}/task/{outer.pid}/children"
+    eventually(lambda: Path(children).read_text(), "the first process")
+    first = Path(children).read_text().strip()
+    pid, ticks = int(first), start_ticks(int(first))
+    guest = subprocess.Popen(["nsenter", "--target", first, "--pid", "sleep", "1000"])
+    eventually(lambda: Path(f"/proc/{guest.pid}/task/{guest.pid}/children").read_text(), "a guest in the room")
+    guest.send_signal(signal.SIGSTOP)
+
+    def bury() -> None:
+        eventually(lambda: namespace.holds(pid) is None, "an end of the first process")
+        threading.Timer(0.3, guest.send_signal, (signal.SIGCONT,)).start()
+
+    burial = threading.Thread(target=bury)
+    burial.start()
+    stopped = kill.stop_all(Whose({namespace.key}))
+    is_there = is_alive(pid, ticks)
+    burial.join()
+    guest.wait()
+
+    assert any(name.startswith(f"{pid} ") for name in stopped.ended)
+    assert not is_there
 
 
 def test_a_zombie_is_no_process_to_wait_for(namespace: Namespace) -> None:
