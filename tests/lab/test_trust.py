@@ -214,7 +214,8 @@ for family, where in ((2, ("127.0.0.1", {tcp.getsockname()[1]})), (1, b"\\0netla
 @pytest.mark.usefixtures("hostile")
 def test_no_file_of_the_host_is_seen(tmp_path: Path) -> None:
     """Canaries in its folders, and beside the topology, are in no output; nor are its users, or the lab's own files."""
-    canaries = [Path(folder, f"{CANARY}-{os.getpid()}") for folder in FOLDERS]
+    canaries = [Path(folder, f"{CANARY}-{os.getpid()}") for folder in FOLDERS if os.access(folder, os.W_OK)]
+    assert canaries  # a virtual machine has some folders for reading only
     try:
         for path in (*canaries, tmp_path / "secret"):
             path.write_text(CANARY)
