@@ -240,4 +240,6 @@ def _header(name: str, path: str, most: int) -> Header:
         return Header(name, path, files.read(path, most).decode(errors="replace"))
     except OSError as error:
         is_much = error.errno == errno.EFBIG
-        return Header(name, path, None, f"headers of more than {MAX_BYTES:,} bytes" if is_much else str(error.strerror))
+        return Header(
+            name, path, None, f"all headers are longer than {MAX_BYTES:,} bytes" if is_much else str(error.strerror)
+        )

@@ -780,7 +780,7 @@ def make_huge(path: Path) -> None:
     [
         (make_pipe, "it is a device, pipe or socket, no regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "it is a device, pipe or socket, no regular file"),
-        (make_huge, "it is longer than 16,777,216 bytes"),
+        (make_huge, "all headers are longer than 16,777,216 bytes"),
     ],
 )
 def test_a_header_without_an_end_is_not_begun(bench: Bench, make: Callable[[Path], None], why: str) -> None:

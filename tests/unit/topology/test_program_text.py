@@ -156,7 +156,7 @@ def test_headers_are_read_up_to_a_size_of_all(tmp_path: Path, monkeypatch: pytes
     found = program_text.headers(str(tmp_path / "p.c"), '#include "a.h"\n#include "b.h"\n#include "c.h"\n')
 
     assert sorted((len(each.text or ""), each.problem) for each in found) == [
-        (0, "headers of more than 100 bytes"), (40, ""), (40, "")
+        (0, "all headers are longer than 100 bytes"), (40, ""), (40, "")
     ]  # fmt: skip
 
 
