@@ -17,13 +17,14 @@ class Number(NamedTuple):
 class Address(NamedTuple):
     """A register that points so far into a memory; into the stack from its end, into the packet from its begin.
 
-    The verifier lets no program reckon its way from one memory to another. Instead of an address there may be NULL, if
-    ways meet: a number that is no further from 0 than `_agreed` says. How far may be unknown: None. Then the memory is
-    likely and no more, as an address of another one may have been added to NULL.
+    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None. With `or_null`
+    there may be NULL instead, or what was reckoned from it by known numbers: no further from 0 than `_agreed` says.
+    What is unknown, and added to that, could be an address of another memory; then nothing is known of the sum.
     """
 
     memory: int
     offset: int | None
+    or_null: bool = False
 
 
 Known = Number | Address
@@ -53,6 +54,14 @@ class State(NamedTuple):
             self.registers.pop(register, None)
         else:
             self.registers[register] = value
+
+    def branch(self, register: int, *, is_null: bool) -> None:
+        """Note that a register was compared with 0, and that it was, or was not."""
+        value = self.registers.get(register)
+        if is_null:
+            self.registers[register] = _NULL
+        elif isinstance(value, Address) and value.offset == 0:
+            self.registers[register] = value._replace(or_null=False)
 
     def forget_stack(self, begin: int = -STACK_BYTES) -> None:
         """Note that the stack may have changed from here on."""
@@ -94,13 +103,17 @@ def _agreed(first: Mapping[int, Known], others: Sequence[Mapping[int, Known]]) -
     """
     agreed: dict[int, Known] = {}
     for key, value in first.items():
-        found = {value, *(each.get(key) for each in others)}
-        if len(found) > 1 and all(map(_is_near, found - {_NULL})):
+        values = {value, *(each.get(key) for each in others)}
+        found = {each._replace(or_null=False) if isinstance(each, Address) else each for each in values}
+        or_null = any(isinstance(each, Address) and each.or_null for each in values)
+        if len(found) > 1 and _NULL in found and all(map(_is_near, found - {_NULL})):
             found.discard(_NULL)
-        if len(found) == 1:
-            agreed[key] = next(each for each in found if each)
-        elif isinstance(value, Address) and {value.memory} == {_memory(each) for each in found}:
-            agreed[key] = value._replace(offset=None)
+            or_null = True
+        one = next((each for each in found if each), None)
+        if len(found) == 1 and one:
+            agreed[key] = one._replace(or_null=or_null) if isinstance(one, Address) else one
+        elif isinstance(one, Address) and {one.memory} == {_memory(each) for each in found}:
+            agreed[key] = Address(one.memory, None, or_null)
     return agreed
 
 

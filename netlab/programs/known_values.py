@@ -31,6 +31,7 @@ _SIZES = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 _MASK = (1 << 64) - 1
 _ADD, _SUBTRACT = 0x00, 0x10
 _JUMP, _JUMP_LONG, _EXIT = 0x05, 0x06, 0x95
+_IF_ZERO, _IF_NOT_ZERO = 0x15, 0x55  # of all 64 bits, with a number in the instruction
 
 
 class _Begin:
@@ -69,7 +70,8 @@ def at_calls(text: bytes, helpers: Collection[int], data_at: int) -> Iterator[tu
             for one in blocks[at]:
                 _do(one, after, text, data_at)
             for following in _following(blocks[at]):
-                if following in begins and begins[following].add(after) and following not in waiting:
+                there = _compared(after, blocks[at], following)
+                if following in begins and begins[following].add(there) and following not in waiting:
                     waiting.append(following)
     for at, block in blocks.items():
         for state in begins[at].states:
@@ -132,6 +134,16 @@ def _following(block: Sequence[Instruction]) -> list[int]:
     return [*_targets(last), *straight]
 
 
+def _compared(state: State, block: Sequence[Instruction], following: int) -> State:
+    """Return what is known where a way goes on, after a comparison with 0 at the end of a block."""
+    last, targets = block[-1], _following(block)
+    if last.code not in (_IF_ZERO, _IF_NOT_ZERO) or last.value or targets[0] == targets[1]:
+        return state
+    there = state.copy()
+    there.branch(last.to, is_null=(last.code == _IF_ZERO) == (following == targets[0]))
+    return there
+
+
 def _do(one: Instruction, state: State, text: bytes, data_at: int) -> None:
     """Change a state as an instruction does."""
     kind = one.code & 7
@@ -156,7 +168,7 @@ def _call(one: Instruction, state: State) -> None:
     for register in range(6):
         state.put(register, None)
     if not one.source and one.value == _LOOKUP:
-        state.put(0, Address(ENTRY, 0))
+        state.put(0, Address(ENTRY, 0, or_null=True))
     if isinstance(target, Address) and target.memory == STACK and target.offset is not None:
         state.forget_stack(target.offset)
     elif one.source or one.value not in _WRITE_NOTHING:
@@ -191,7 +203,8 @@ def _moved(before: Known | None, other: Known | None, *, is_added: bool) -> Know
         by = other.value - (1 << 64) if other.value >> 63 else other.value
         return before._replace(offset=before.offset + (by if is_added else -by))
     places = [each for each in (before, other) if isinstance(each, Address)]
-    return places[0]._replace(offset=None) if len(places) == 1 and is_added else None
+    is_known = len(places) == 1 and is_added and not places[0].or_null
+    return places[0]._replace(offset=None) if is_known else None
 
 
 def _read(one: Instruction, state: State, data_at: int) -> Known | None:
@@ -212,10 +225,10 @@ def _store(one: Instruction, state: State) -> None:
     is_atomic = one.code & 0xE0 == 0xC0
     for register in {0, one.to, one.source} - {_FRAME} if is_atomic else ():
         state.put(register, None)
-    if not isinstance(base, Address) or base.offset is None:  # the latter may be a stack's that was added to NULL
-        state.forget_stack()
+    if isinstance(base, Address) and base.memory != STACK:
         return
-    if base.memory != STACK:
+    if not isinstance(base, Address) or base.offset is None:
+        state.forget_stack()
         return
     size, begin = _SIZES[one.code & 0x18], base.offset + one.offset
     for n in range(begin - 7, begin + size):

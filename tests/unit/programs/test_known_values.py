@@ -152,7 +152,7 @@ def test_one_that_is_null_on_a_way_is_still_exact_after_large_steps() -> None:
     """So far as it is in its memory, it is near to NULL on the other way."""
     large = [add(R3, 1 << 30), add(R3, -(1 << 30))]
 
-    assert joined([*STACK_80, *large], [put(R3, 0)]) == {AT_80}
+    assert joined([*STACK_80, *large], [put(R3, 0)]) == {AT_80._replace(or_null=True)}
     assert joined([*STACK_80, add(R3, 1 << 30)], [put(R3, 0)]) == {None}
 
 
@@ -189,6 +189,20 @@ def test_the_packet_is_written_and_the_stack_stays_known() -> None:
     assert {state.bytes_at(-64, 4) for state in states(begin, store_value(BYTE, R3, 2, 0))} == {b"%d  "}
 
 
+@pytest.mark.parametrize("equal", [True, False])
+def test_an_entry_is_written_somewhere_and_the_stack_stays_known(equal: bool) -> None:
+    """If it was compared with NULL: on the other way, R7 could be an address of the stack."""
+    begin = [*UNKNOWN_7, store_value(DOUBLE, FRAME, -64, 0x20206425), call(1)]
+    found, null = [add_register(R0, R7), store_value(BYTE, R0, 0, 0)], [add_register(R0, R7), copy(R3, R0)]
+    ways = [jump_if(R0, "==" if equal else "!=", 0, "there")]
+    first, second = (found, null) if equal else (null, found)
+    known = states(begin, ways, first, jump("end"), here("there"), second, here("end"))
+
+    assert {state.bytes_at(-64, 4) for state in known} == {b"%d  "}
+    assert {state.registers.get(3) for state in known} == {None}
+    assert {state.bytes_at(-64, 4) for state in states(begin, found)} == {None}
+
+
 def test_a_function_may_write_to_the_stack_of_its_caller() -> None:
     """And begins with nothing known of its arguments; its own stack is another one."""
     function = [here("function"), store_value(BYTE, R1, 0, 0), put(R0, 0), leave()]
@@ -211,7 +225,7 @@ def test_a_function_may_move_the_packet() -> None:
 
     assert third(packet, copy(R3, R6)) == {Address(PACKET, 0)}
     assert third(moves) == third(packet, call(39), copy(R3, R6)) == {None}
-    assert third(call(1), copy(R6, R0), call(39), copy(R3, R6)) == {Address(ENTRY, 0)}
+    assert third(call(1), copy(R6, R0), call(39), copy(R3, R6)) == {Address(ENTRY, 0, or_null=True)}
 
 
 def test_what_may_be_jumped_over_is_not_known() -> None:
