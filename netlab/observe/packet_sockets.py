@@ -30,10 +30,11 @@ RETURN_NOTHING = struct.pack("=HBBI", 0x06, 0, 0, 0)  # one struct sock_filter: 
 ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
 
 
-def packet_socket(namespace: str, interface: str) -> socket.socket:
+def packet_socket(namespace: str, interface: str, takes: bytes = b"") -> socket.socket:
     """Return a socket for all frames of an interface, in a namespace that the calling thread enters for good.
 
-    It has protocol 0 at first: with any other it would get frames of all interfaces until it is bound to one.
+    `takes` is a filter for it from the first frame on: see `restrict`. It has protocol 0 at first: with any other it
+    would get frames of all interfaces until it is bound to one.
     """
     descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -46,6 +47,8 @@ def packet_socket(namespace: str, interface: str) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        if takes:
+            restrict(made, takes)
         made.bind((interface, _ETH_P_ALL))
     except BaseException:
         made.close()

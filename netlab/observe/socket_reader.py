@@ -22,23 +22,21 @@ class SocketReader:
     """
 
     def __init__(self, lab: Standing, node: str, interface: str, skips: frozenset[bool]) -> None:
-        """Open the socket; raises OSError."""
+        """Open the socket, which takes nothing until `restrict` says what; raises OSError."""
         self.node, self.interface, self._skips = node, interface, skips
-        self.socket = packet_socket(lab.runtime.netns_path(node), interface)
+        self.socket = packet_socket(lab.runtime.netns_path(node), interface, packet_sockets.RETURN_NOTHING)
         self.index = socket.if_nametoindex(interface)
         self.seen = self.lost = 0
 
     def restrict(self, to: PacketFilter | None) -> None:
         """Let only frames in that match, and none of directions that programs tell of."""
         ways = b"".join(packet_sockets.one_way(leaving=not each) for each in sorted(self._skips))
-        if to or ways:
-            packet_sockets.restrict(self.socket, ways + (to.instructions if to else packet_sockets.RETURN_ALL))
+        packet_sockets.restrict(self.socket, ways + (to.instructions if to else packet_sockets.RETURN_ALL))
 
     def skip(self, skips: frozenset[bool], to: PacketFilter | None) -> None:
         """Leave these directions out from now on, and restrict to what matches."""
         if skips != self._skips:
             self._skips = skips
-            packet_sockets.restrict(self.socket, packet_sockets.RETURN_ALL)
             self.restrict(to)
 
     def take(self, buffer: memoryview) -> Iterator[Seen]:

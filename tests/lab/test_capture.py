@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,33 @@ def test_frames_written_and_lost_are_all_that_were_sent(
     assert captured.frames + captured.lost == 20_000
     assert (captured.lost > 0) == loses
     assert read(captured.path)[0] == [FRAME] * captured.frames
+
+
+def test_a_socket_takes_from_its_first_frame_on_only_what_it_shall(one: Lab) -> None:
+    """Also of those that come while it is made, in the middle of a flood."""
+    place = pair(one).runtime.netns_path("a")
+
+    def found(takes: bytes) -> list[bytes]:
+        frames: list[bytes] = []
+
+        def look() -> None:
+            for _ in range(20):
+                with packet_sockets.packet_socket(place, "eth0", takes) as opened, suppress(BlockingIOError):
+                    packet_sockets.restrict(opened, packet_sockets.RETURN_NOTHING)
+                    frames.append(opened.recv(100))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        looking.join(PATIENCE_S)
+        return frames
+
+    argv = ["ip", "netns", "exec", f"{one.name}.a", sys.executable, "-c", FLOOD, FRAME.hex()]
+    with subprocess.Popen(argv) as flooding:
+        try:
+            eventually(lambda: found(b""), "frames of the flood")
+            assert not found(packet_sockets.RETURN_NOTHING)
+        finally:
+            flooding.kill()
 
 
 def test_stopping_in_the_middle_of_a_flood_comes_to_an_end(one: Lab, tmp_path: Path) -> None:
