@@ -5,6 +5,7 @@ import pytest
 from tests.bpf import interleavings_deposits as first_design
 from tests.bpf.interleavings import CAPACITY, Cpu, Shard, World, faults, lease, worlds
 
+pytestmark = pytest.mark.root  # as all that tests the balancer
 BEGINNINGS = (
     (Shard(2, 0),),
     (Shard(1, 0), Shard(1, 0)),
