@@ -107,6 +107,14 @@ def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
         raise
 
 
+def remove_halves(path: str) -> None:
+    """Remove what killed processes have left that were to `write` this file; nobody may be writing it now."""
+    folder, name = os.path.split(path)
+    for left in names(folder):
+        if left.startswith(f"{name}.") and left.endswith(".new"):
+            remove(f"{folder}/{left}")
+
+
 def remove(path: str) -> None:
     """Remove a file, if it is there; raises OSError for anything but its absence."""
     with suppress(FileNotFoundError, NotADirectoryError):

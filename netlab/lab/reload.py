@@ -50,8 +50,8 @@ class Renewal(NamedTuple):
         self.compilation.kill()
         with suppress(FileNotFoundError):
             shutil.rmtree(self.fresh)
-        with suppress(FileNotFoundError):
-            os.unlink(paths.successor_layouts(self.pins))
+        files.remove(paths.successor_layouts(self.pins))
+        files.remove_halves(paths.successor_layouts(self.pins))
 
 
 class _Maps(NamedTuple):

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from glob import glob
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
@@ -96,8 +95,7 @@ def close_way(lab: str, has_way: bool | None = None) -> list[str]:
                 pass
         return []
     with of_host(lab) as lock:  # which removes one that was left
-        for left in glob(f"{path}.*.new"):  # of a process that was killed while it wrote
-            os.unlink(left)
+        files.remove_halves(path)
         is_known = os.path.exists(path)
         if not is_known and not (has_way and _has_nft()):
             return []

@@ -58,6 +58,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "old"
 
 
+def test_what_a_killed_writer_has_left_is_removed(tmp_path: Path) -> None:
+    """And no other file."""
+    for name in ("a.json", "a.json.265.new", "a.json.4.new", "b.a.json.4.new", "a.jsonx.4.new"):
+        (tmp_path / name).touch()
+    files.remove_halves(f"{tmp_path}/a.json")
+    files.remove_halves(f"{tmp_path}/none/a.json")
+
+    assert ["a.json", "a.jsonx.4.new", "b.a.json.4.new"] == sorted(os.listdir(tmp_path))
+
+
 def test_a_file_is_never_written_through_a_link(tmp_path: Path) -> None:
     """Neither one of its name nor one of the name that it has while it is written."""
     (tmp_path / "victim").write_text("untouched")
