@@ -409,7 +409,10 @@ def test_the_dropper_changes_its_mind_in_the_middle(tmp_path: Path) -> None:
         client = one.start("run", "client", "--count", "100000", "--delay", "0.02")
         eventually(lambda: one.reasons()["DROP_EVEN"] >= 5)
         source.write_text(text.replace(even, "!(bpf_ntohl(tcp->seq) & 1) ? PASS_ODD"))
+        half = Path(f"/run/netlab/{one.name}/layouts/server.reload.json.1.new")
+        half.touch()  # as one that is killed while it writes may leave
         one.netlab("reload", "server")
+        assert not half.exists()
         turned_at = one.reasons()["DROP_EVEN"]
         eventually(lambda: one.reasons()["DROP_EVEN"] >= turned_at + 5)
         client.send_signal(signal.SIGINT)
