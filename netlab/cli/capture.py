@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from netlab.cli import chosen, new_file, typed
 from netlab.cli.console import Painted, is_terminal, say
+from netlab.cli.values import WORDS_OF_FILTERS
 from netlab.errors import UsageError
 from netlab.kernel import signals
 from netlab.kernel.signals import Noticed
@@ -21,7 +22,6 @@ from netlab.record.model import LabRecord
 from netlab.words import count, few
 
 _DIGITS = 5  # of the number of a file
-_OF_FILTERS = ("arp", "dst", "ether", "host", "icmp", "icmp6", "ip", "ip6", "net", "not", "port", "src", "tcp", "udp")
 
 
 class _Lines:
@@ -76,7 +76,7 @@ def capture(args: typed.Capture) -> None:
 def _wanted(record: LabRecord, chosen_first: list[str], words: list[str]) -> PacketFilter | None:
     """Return the filter that these words are; say which words before it are nodes, though filters have them, too."""
     for word in chosen_first:
-        if word in _OF_FILTERS:
+        if word in WORDS_OF_FILTERS:
             way = f"a filter stands in quotes and brackets: '({word} ...)'"
             say(f"netlab: note: {word} is the node of this name; {way}")
     try:

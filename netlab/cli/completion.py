@@ -16,6 +16,7 @@ import argcomplete
 from netlab import paths
 from netlab.balancer import POLICIES
 from netlab.cli import arguments, overview
+from netlab.cli.values import WORDS_OF_FILTERS
 from netlab.errors import NetlabError
 from netlab.kernel import files
 from netlab.record import links, store
@@ -25,7 +26,6 @@ from netlab.topology.link_names import called
 SHELLS = ("bash", "zsh", "fish")
 _CHANGES = ("set", "delete", "clear")  # of maps
 _ACTIONS = ("drain", "undrain", "weight", "policy", "add", "remove")
-_FILTERS = ("and", "arp", "dst", "host", "icmp", "icmp6", "ip6", "not", "or", "port", "src", "tcp", "udp")
 _Completer = Callable[..., Iterator[str]]
 
 
@@ -123,7 +123,7 @@ def _follows_host(asked: argparse.Namespace) -> bool:
 def _words_of_filter(parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
     """Yield words of filters; behind `host` the nodes."""
     if not _follows_host(parsed_args):
-        yield from _FILTERS
+        yield from WORDS_OF_FILTERS
     elif record := _record(parsed_args):
         yield from record.nodes
 

@@ -5,6 +5,8 @@ import sys
 
 LONGEST_S = 1e6  # eleven days
 MOST_JOBS = 256
+_PROTOCOLS = ("arp", "ether", "icmp", "icmp6", "ip", "ip6", "tcp", "udp")
+WORDS_OF_FILTERS = (*_PROTOCOLS, "and", "dst", "host", "net", "not", "or", "port", "src")  # the usual ones of tcpdump
 LINK_WORDS = (
     "[LINK] show; LINK set KEY=VALUE ..., reset, down or up; LINK is A-B, A B or NODE:INTERFACE, and KEY one of delay,"
     " jitter, loss, duplicate, reorder, corrupt, rate, queue, seed"

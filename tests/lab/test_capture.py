@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -235,30 +234,29 @@ def test_frames_written_and_lost_are_all_that_were_sent(
 
 
 def test_a_socket_takes_from_its_first_frame_on_only_what_it_shall(one: Lab) -> None:
-    """Also of those that come while it is made, in the middle of a flood."""
+    """Nothing here, in the middle of a flood, of which another socket tells."""
     place = pair(one).runtime.netns_path("a")
+    made: list[socket.socket] = []
 
-    def found(takes: bytes) -> list[bytes]:
-        frames: list[bytes] = []
+    def open_each(filters: Iterator[bytes]) -> None:
+        made.extend(packet_sockets.packet_socket(place, "eth0", takes) for takes in filters)
 
-        def look() -> None:
-            for _ in range(20):
-                with packet_sockets.packet_socket(place, "eth0", takes) as opened, suppress(BlockingIOError):
-                    packet_sockets.restrict(opened, packet_sockets.RETURN_NOTHING)
-                    frames.append(opened.recv(100))
-
-        looking = threading.Thread(target=look)
-        looking.start()
-        looking.join(PATIENCE_S)
-        return frames
-
+    syscalls.in_threads(1, open_each, [packet_sockets.RETURN_NOTHING, b""])
+    quiet, loud = made
     argv = ["ip", "netns", "exec", f"{one.name}.a", sys.executable, "-c", FLOOD, FRAME.hex()]
-    with subprocess.Popen(argv) as flooding:
+    with quiet, loud, subprocess.Popen(argv) as flooding:
         try:
-            eventually(lambda: found(b""), "frames of the flood")
-            assert not found(packet_sockets.RETURN_NOTHING)
+            eventually(lambda: _has_frame(loud), "frames of the flood")
+            assert not _has_frame(quiet)
         finally:
             flooding.kill()
+
+
+def _has_frame(opened: socket.socket) -> bool:
+    try:
+        return bool(opened.recv(100))
+    except BlockingIOError:
+        return False
 
 
 def test_stopping_in_the_middle_of_a_flood_comes_to_an_end(one: Lab, tmp_path: Path) -> None:

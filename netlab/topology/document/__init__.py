@@ -20,7 +20,7 @@ def load(path: str, sets: "SequenceOf[str]" = (), what: str = TOPOLOGY) -> Docum
     `what` is what the file should be, where that is no topology. Raises UsageError for a file that cannot be read and
     for a `--set` that does not fit, and TopologyError for a file that is not YAML.
     """
-    return changed(parse(read(path, what), path, os.path.abspath(path)), sets)
+    return changed(parse(read(path, what), path, os.path.abspath(path), what), sets)
 
 
 def changed(document: Document, sets: "SequenceOf[str]") -> Document:
@@ -37,11 +37,14 @@ def changed(document: Document, sets: "SequenceOf[str]") -> Document:
     return document
 
 
-def parse(text: str, file: str, path: str = "") -> Document:
-    """Return the YAML `text` as a tree; `file` is what messages call it. Raises TopologyError if it is not YAML."""
+def parse(text: str, file: str, path: str = "", what: str = "a value") -> Document:
+    """Return the YAML `text`, which should be `what`, as a tree; `file` is its name in messages.
+
+    Raises TopologyError if it is not YAML.
+    """
     mistakes: list[Mistake] = []
     try:
-        root = compose(text, mistakes)
+        root = compose(text, mistakes, what=what)
     except ComposeError as error:
         raise TopologyError(file, [*mistakes, error.mistake]) from None
     return Document(file, path, root, tuple(mistakes))

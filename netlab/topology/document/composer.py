@@ -42,8 +42,8 @@ class ComposeError(Exception):
         self.mistake = Mistake(line, column, path, message, hint)
 
 
-def compose(text: str, mistakes: list[Mistake], *, empty: bool = False) -> Item:
-    """Return the tree of the one document in `text`; null only if `empty` is true.
+def compose(text: str, mistakes: list[Mistake], *, what: str = "a value", empty: bool = False) -> Item:
+    """Return the tree of the one document in `text`, which should be `what`; null only if `empty` is true.
 
     Appends mistakes to `mistakes` if it can go on after them. Raises ComposeError at the first one after which it
     cannot.
@@ -53,9 +53,9 @@ def compose(text: str, mistakes: list[Mistake], *, empty: bool = False) -> Item:
         builder.take(event)
     root = builder.root
     if root is None:
-        raise ComposeError(1, 1, "", "expected a topology, found an empty file")
+        raise ComposeError(1, 1, "", f"expected {what}, found nothing")
     if isinstance(root, Scalar) and root.value is None and not empty:
-        raise ComposeError(root.line, root.column, "", "expected a topology, found an empty document")
+        raise ComposeError(root.line, root.column, "", f"expected {what}, found nothing")
     return root
 
 

@@ -80,7 +80,7 @@ def offered(line: str, folder: Path) -> Sequence[str]:
         ("netlab follow u", ["udp"]),
         ("netlab follow udp and host wor", ["worker1", "worker2", "worker3"]),
         ("netlab capture c", ["client"]),
-        ("netlab capture client i", ["icmp", "icmp6", "ip6"]),
+        ("netlab capture client i", ["icmp", "icmp6", "ip", "ip6"]),
         ("netlab frob x", []),
     ],
 )

@@ -104,7 +104,7 @@ def test_later_settings_see_earlier_ones(lab: str) -> None:
         ("name={a: 1, a: 2}", "--set 'name': in its value: expected each key once, found 'a' again"),
         ("name=!!x y", "--set 'name': in its value: expected a plain value, found the tag '!!x'"),
         ("name=*c", "--set 'name': in its value: expected an alias of an anchor above, found *c"),
-        ("name=# x", "--set 'name': in its value: expected a topology, found an empty file"),
+        ("name=# x", "--set 'name': in its value: expected a value, found nothing"),
         ("name=a\n---\nb", "--set 'name': in its value: expected one document, found a second"),
         ("name=\x00", "--set 'name': in its value: expected YAML text, found the control character '\\x00'"),
         ("na\x1bme.x=y", "--set na\\x1bme.x: the topology has no 'na\\x1bme'"),
