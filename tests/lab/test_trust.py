@@ -224,7 +224,8 @@ def test_no_file_of_the_host_is_seen(tmp_path: Path) -> None:
         said = attack(
             f"{looks}; ls -laR /etc /var /run /root /home /opt /tmp; cat /etc/passwd /etc/shadow /etc/group;"
             " cat /proc/1/environ /proc/1/root/etc/shadow /proc/*/root/etc/shadow; cat /proc/kcore | head -c 10; env;"
-            f" ls -la {tmp_path} / ; cat /run/netlab/*/lab.json; cat ../*; find / \\( -path /proc -o -path /usr \\) -prune -o -name '*canary*' -print"
+            f" ls -la {tmp_path} / ; cat /run/netlab/*/lab.json; cat ../*;"
+            " find / \\( -path /proc -o -path /usr \\) -prune -o -name '*canary*' -print"
         )
 
         assert not [line for line in said.split("\n") if CANARY in line and "No such file" not in line]
